@@ -217,8 +217,8 @@ def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
     is_given = given.is_given(config)
     found = data.problems(config["dataset"], dropping=dropping, pretrained=is_given)
     wrong += [("dataset", text) for text in found]
-    if not wrong and is_given:
-        wrong += given.problems(config, problem.space(config))
+    if is_given:
+        wrong += [] if wrong else given.problems(config, problem.space(config))
     elif "other_classes" in config:
         wrong.append(
             (

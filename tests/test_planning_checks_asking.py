@@ -20,9 +20,9 @@ SETTINGS = {
 
 
 def problems(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    wrong = [("model", "has no name")] if config["model"] == "" else []
     if config["images"] not in ("grey", "colour"):
-        return [("images", f"no images {config['images']!r}")]
-    wrong = []
+        return [*wrong, ("images", f"no images {config['images']!r}")]
     if config["warmup"] > config["epochs"]:
         wrong.append(("warmup", f"{config['warmup']} of {config['epochs']}"))
     if config["model"] == "large" and config["images"] == "grey":
@@ -54,7 +54,8 @@ TASK = Task("trains", trains)
         ({"model": "large", "images": 1}, ("images",), []),
         ({"model": "large", "warmup": 1, "epochs": 0}, ("warmup",), [("model", "takes colours")]),
         # Not even which setting is lost is known: what a value has by itself is told.
-        ({"model": "large", "warmup": 7}, None, [("model", "takes colours"), ("warmup", "7 of 5")]),
+        ({"model": "large", "warmup": 7}, None, []),
+        ({"model": "", "warmup": 7}, None, [("model", "has no name")]),
         ({"warmup": 5, "epochs": 4}, None, []),
     ],
 )
@@ -62,6 +63,20 @@ def test_what_is_told_holds_whatever_is_not_known(
     config: Mapping[str, Any], lost: Any, certain: list[tuple[str, str]]
 ) -> None:
     assert sorted(Asked(TASK, TASK.problems).certain(config, lost)[1]) == certain
+
+
+def test_what_is_told_of_many_configs_holds_whatever_is_not_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After so many questions that others no longer stand in for what is not known."""
+    monkeypatch.setattr("htsweep.planning.checks.asking.MOST_UNSURE", -1)
+    asked = Asked(TASK, TASK.problems)
+    # The default images are grey, but those that were meant may not be.
+    assert asked.certain({"model": "large", "images": 1}, {"images"})[1] == []
+    assert asked.certain({"warmup": 7, "epochs": "few"}, {"epochs"})[1] == []
+    held = [("model", "has no name")]
+    assert asked.certain({"model": "", "images": 1}, {"images"})[1] == held
+    assert asked.certain({"model": "", "epochs": "few"}, {"epochs"})[1] == held
 
 
 def test_what_a_first_problem_hides_is_asked_for_without_it() -> None:

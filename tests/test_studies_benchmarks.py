@@ -1,5 +1,6 @@
 """The studies of benchmarks, on small fake data in the true formats: all are planned, some are run."""
 
+import re
 from pathlib import Path
 
 import benchmarked
@@ -9,6 +10,7 @@ from visual_tasks import vtab
 
 import htsweep
 from htsweep import launching
+from htsweep.errors import StudyError
 from htsweep.planning.plan import plan
 from htsweep.planning.reading import read
 from tasks.data import contents
@@ -120,6 +122,19 @@ def test_a_study_is_valid_on_data_of_the_true_format(name, place, monkeypatch):
     assert f"htsweep launch studies/benchmarks/{name}.yaml" in study.source.splitlines()[0]
     assert len(study.grid["dataset"]) == TARGETS[name]
     assert len(plan(study).sweeps) == TARGETS[name] * len(study.grid["method"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_its_data_a_study_is_told_of_that_alone(name, tmp_path, monkeypatch):
+    """What a dataset that is not there hides is not guessed from another one's classes and channels."""
+    monkeypatch.chdir(tmp_path)
+    study = STUDIES / f"{name}.yaml"
+    [root] = set(re.findall(r":(data/\w+):", study.read_text("utf-8")))
+    with pytest.raises(StudyError) as raised:
+        read(study)
+    [problem] = raised.value.problems
+    assert "grid.dataset: " in str(problem)
+    assert re.search(rf"{tmp_path}/{root}(/[\w.]+)?[ ;]", str(problem))
 
 
 def test_office_home_has_its_six_pairs(place, monkeypatch):

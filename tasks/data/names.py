@@ -74,7 +74,7 @@ def domains(dataset: str) -> tuple[str, str]:
     if registry.is_folder(dataset):
         from tasks.data import folder
 
-        return folder.domains(dataset)
+        return folder.domains(_FIRST.sub("", dataset))
     if benchmarks.is_benchmark(dataset):
         return _of_benchmark(dataset)
     return _pair(dataset)
@@ -105,7 +105,7 @@ def _of_benchmark(dataset: str) -> tuple[str, str]:
         ValueError: the benchmark is not in the folder, or has no such domains; says which it has.
     """
     name, _, rest = dataset.partition(":")
-    root, _, pair = rest.rpartition(":")
+    root, _, pair = _FIRST.sub("", rest).rpartition(":")
     held = benchmarks.opened(name, root)
     words = pair.split("-")
     ways = [("-".join(words[:cut]), "-".join(words[cut:])) for cut in range(1, len(words))]

@@ -39,7 +39,7 @@ class Asked:
     ) -> None:
         """Takes the task, and the question about a resolved config."""
         self._task, self._question = study_task, question
-        self._alone: dict[tuple[str, str], list[str]] = {}
+        self._alone: dict[tuple[str, str, frozenset[str] | None], list[str]] = {}
         self._unsure = 0
 
     def about(self, config: Config) -> tuple[Config | None, Said]:
@@ -75,7 +75,7 @@ class Asked:
         for other, also in rest:
             held &= set() if other is None else set(also)
         if not rest:
-            alone = (self.alone(*item) for item in self._given(config, lost).items())
+            alone = (self.alone(*item, lost) for item in self._given(config, lost).items())
             texts = {message for messages in alone for message in messages}
             held = {(key, message) for key, message in said if message in texts}
         return resolved, [one for one in said if one in held and one[0] not in (lost or ())]
@@ -126,15 +126,34 @@ class Asked:
             found += said
         return resolved, found, lost
 
-    def alone(self, key: str, value: Any) -> list[str]:
-        """What is said of a value when all other settings are at their defaults."""
-        place = key, text_of(value)
-        if place not in self._alone:
-            said = self.about({key: value})[1]
-            self._alone[place] = [
-                text for at, text in said if at in ("", key) and not text.startswith(UNREADABLE)
-            ]
-        return self._alone[place]
+    def alone(self, key: str, value: Any, lost: Lost = ()) -> list[str]:
+        """What is said of a value when all other settings are at their defaults.
+
+        And also if one of the settings `lost`, which are not known, has another value.
+        """
+        place = key, text_of(value), None if lost is None else frozenset(lost)
+        if place in self._alone:
+            return self._alone[place]
+        settings = self._task.settings or {}
+        said = self._said_of(key, value, {})[1]
+        for other in settings if lost is None else lost:
+            for instead in others(settings.get(other)) if other != key else ():
+                if not said:
+                    break
+                resolved, also = self._said_of(key, value, {other: instead})
+                # Not even which setting is lost is known: one without which nothing can be
+                # resolved says nothing of the others.
+                if resolved is not None or lost is not None:
+                    said = [text for text in said if text in also]
+        self._alone[place] = said
+        return said
+
+    def _said_of(self, key: str, value: Any, other: Config) -> tuple[Config | None, list[str]]:
+        """The config of a value and an `other`, resolved; and what is said of the value."""
+        resolved, said = self.about({**other, key: value})
+        return resolved, [
+            text for at, text in said if at in ("", key) and not text.startswith(UNREADABLE)
+        ]
 
 
 def said_alone(study_task: Task, key: str, value: Any) -> list[str]:
