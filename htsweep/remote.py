@@ -23,6 +23,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, final
 from urllib.parse import parse_qsl, urlsplit
 
+import pyarrow as pa
 import pyarrow.fs as fs
 
 from htsweep.commands import shown
@@ -66,6 +67,8 @@ _FORBIDDEN = re.compile(
     r"ACCESS_DENIED|INVALID_ACCESS_KEY|DOES_NOT_MATCH|PERMISSION_DENIED|UNAUTHENTICATED"
     r"|UNRECOGNIZED_CLIENT|EXPIRED_TOKEN|Authenti|Authoriz|ExpiredToken|INVALID_CLIENT_TOKEN"
 )
+_BEGUN_ANEW = "gcloud-cpp.retry.function=UploadChunk"
+"""In the error of a part of an upload to Google, which says nothing of an upload begun anew."""
 _READ = re.compile(r"AWS_|AZURE_|GOOGLE_|GCS_|CLOUDSDK_|STORAGE_|SSL_|HOME$|.*_proxy$", re.I)
 """The names in the environment that a service's client may read."""
 _SECRET = re.compile(r"secret|token|password|passwd|account_?key|^sig$|signature|^key$", re.I)
@@ -161,7 +164,7 @@ def patiently(
     while True:
         try:
             return limited(call, where, patience.call)
-        except OSError as error:
+        except (OSError, pa.ArrowInvalid) as error:  # Google's INVALID_ARGUMENT is ArrowInvalid
             failures += 1
             pause = patience.pause(failures)
             if not again or not transient(error) or time.monotonic() + pause > until:
@@ -199,8 +202,12 @@ def limited(call: Callable[[], _T], where: str, seconds: float) -> _T:
     return result
 
 
-def transient(error: OSError) -> bool:
+def transient(error: Exception) -> bool:
     """Whether the same call may succeed later."""
+    if _BEGUN_ANEW in str(error) and not _FORBIDDEN.search(str(error)):
+        return True
+    if not isinstance(error, OSError):
+        return False
     if error.errno is not None:
         return error.errno in (
             errno.ETIMEDOUT,
@@ -282,5 +289,7 @@ def _azure(files: Any) -> Any:
     return type(files)(**{**given, "sas_token": token}) if token else files
 
 
-def _first_line(error: OSError) -> str:
-    return (error.strerror if error.errno is not None else str(error).partition("\n")[0]) or ""
+def _first_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.strerror or ""
+    return str(error).partition("\n")[0]

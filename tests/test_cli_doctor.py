@@ -179,3 +179,23 @@ def test_whatever_a_check_raises_has_a_remedy_of_its_own(
     )
     assert failed["mlflow"][0] == "KeyError: 'tables'"
     assert failed["mlflow"][1].startswith("reinstall the packages (uv sync)")
+
+
+def test_a_store_that_loses_what_lies_beside_a_removed_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a gateway to a bucket does that takes the folder's mark for the folder."""
+    whole = Store.delete
+
+    def deletes_all(self: Store, name: str) -> None:
+        for entry in self.list(name.rpartition("/")[0]):
+            whole(self, entry.name)
+
+    monkeypatch.setattr(Store, "delete", deletes_all)
+    monkeypatch.setattr(doctor, "FREE_GIB", 0)
+    code, failed = examined(str(tmp_path))
+    assert (code, set(failed)) == (1, {"storage"})
+    assert failed["storage"] == (
+        f"{tmp_path}/.doctor loses an object when one beside it is removed",
+        "give --results another folder or bucket",
+    )

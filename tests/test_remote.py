@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from buckets import KEYS, Bucket, bucket
 from faulty import Faults, faulty
@@ -173,11 +174,14 @@ def test_a_call_that_answers_in_time_costs_nothing_and_raises_what_it_raises() -
         (OSError("AWS Error UNKNOWN (HTTP status 400) during HeadObject operation"), False),
         (OSError("google::cloud::Status(PERMISSION_DENIED: x)"), False),
         (OSError("google::cloud::Status(UNAVAILABLE: x)"), True),
+        (pa.ArrowInvalid("INVALID_ARGUMENT gcloud-cpp.retry.function=UploadChunk"), True),
+        (pa.ArrowInvalid("PERMISSION_DENIED gcloud-cpp.retry.function=UploadChunk"), False),
+        (pa.ArrowInvalid("INVALID_ARGUMENT"), False),
         (OSError(errno.ECONNRESET, "reset"), True),
         (OSError(errno.ENOSPC, "full"), False),
     ],
 )
-def test_what_is_worth_asking_again(error: OSError, may_pass: bool) -> None:
+def test_what_is_worth_asking_again(error: Exception, may_pass: bool) -> None:
     assert remote.transient(error) is may_pass
 
 

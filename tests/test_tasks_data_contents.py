@@ -77,3 +77,21 @@ def test_answers_are_remembered_for_a_moment(monkeypatch):
     assert [slow("a"), slow("b")] == [1, 2]
     now[0] += 1.1
     assert slow("a") == 3
+
+
+def test_that_something_is_wrong_is_remembered_too():
+    asked = []
+
+    @contents.for_a_moment
+    def missing(name):
+        asked.append(name)
+        raise FileNotFoundError(name)
+
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError, match="a"):
+            missing("a")
+    assert asked == ["a"]
+    contents.forget()
+    with pytest.raises(FileNotFoundError):
+        missing("a")
+    assert asked == ["a", "a"]

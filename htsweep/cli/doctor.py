@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, final
@@ -185,7 +185,7 @@ def _disk(results: str) -> Finding:
 
 
 def _storage(results: str) -> Finding:
-    """Writes, lists, reads and deletes a small ledger near the results, and takes a lease twice."""
+    """Writes, reads, merges and removes a small ledger near the results; takes a lease twice."""
     store = Store(results.rstrip("/") + "/.doctor")
     fresh = None if store.folder is None else _first_missing(store.folder)
     try:
@@ -201,6 +201,15 @@ def _storage(results: str) -> Finding:
                 f"{store.uri} does not give back what was written to it",
                 "give --results a folder on a file system that shows a file as soon as it is "
                 "written",
+            )
+        # A merge writes an object and removes others beside it, where some stores lose both.
+        ledger.append(replace(record, trial="other"), [{"step": 0, "value": 0.2}])
+        ledger.compact()
+        values = ledger.measurements().to_pylist()
+        if sorted(row["value"] for row in values[-2:]) != [0.1, 0.2]:
+            return (
+                f"{store.uri} loses an object when one beside it is removed",
+                "give --results another folder or bucket",
             )
         first, second = Lease(store, "probe"), Lease(store, "probe")
         if first.take() is not None or second.take() is None:

@@ -122,25 +122,40 @@ def digest(path: Path) -> str:
 def for_a_moment(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
     """Decorator that remembers answers for two seconds, or ten times as long as they took.
 
+    That something is not there, or is wrong, is an answer too: the exception is raised again.
+
     A plan asks the same question for each of up to a hundred thousand trials.
     """
-    answers: dict[tuple[Any, ...], tuple[float, Answer]] = {}
+    answers: dict[tuple[Any, ...], tuple[float, Callable[[], Answer]]] = {}
     _MOMENTS.append(answers)
 
     @functools.wraps(function)
     def answer(*arguments: Given.args, **named: Given.kwargs) -> Answer:
         assert not named, "arguments by position alone are remembered"
         began = time.monotonic()
-        if arguments in answers and began < answers[arguments][0]:
-            return answers[arguments][1]
-        made = function(*arguments, **named)
-        ended = time.monotonic()
-        if len(answers) > 256:
-            answers.clear()
-        answers[arguments] = ended + max(2.0, 10 * (ended - began)), made
-        return made
+        if arguments not in answers or began >= answers[arguments][0]:
+            made = _made(lambda: function(*arguments, **named))
+            ended = time.monotonic()
+            if len(answers) > 256:
+                answers.clear()
+            answers[arguments] = ended + max(2.0, 10 * (ended - began)), made
+        return answers[arguments][1]()
 
     return answer
+
+
+def _made(function: Callable[[], Answer]) -> Callable[[], Answer]:
+    """A function that returns what `function` returned, or raises what it raised."""
+    try:
+        answer = function()
+    except (ValueError, LookupError, OSError) as error:
+        kept = error
+
+        def again() -> Answer:
+            raise kept.with_traceback(None)
+
+        return again
+    return lambda: answer
 
 
 def cores() -> int:
