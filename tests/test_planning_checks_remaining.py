@@ -45,8 +45,8 @@ def test_twelve_mistakes_take_one_round(study_file: Callable[..., Path]) -> None
         "3 grid.dataset",
         "4 grid.missing_ratio.1",
         "5 grid.backbone",
-        "6 grid.method",
-        "6 grid.method",
+        "6 grid.method.1",
+        "6 grid.method.2",
         "7 grid.epoch",
         "8 fixed.lr",
         "11 search.spaces.l2sp.alpha",
@@ -63,12 +63,12 @@ def test_twelve_mistakes_take_one_round(study_file: Callable[..., Path]) -> None
         # The baseline is misspelt as its method is: one mistake.
         (
             "grid: {method: [plain, l2ps, [[a]]]}\nbaseline: l2ps\n",
-            ["2 grid.method.2", "2 grid.method"],
+            ["2 grid.method.2", "2 grid.method.1"],
         ),
         # The space is that of the method whose name is wrong.
         (
             "grid: {method: [plain, l2ps]}\nsearch: {spaces: {l2sp: {backbone: [0.1]}}}\n",
-            ["2 grid.method"],
+            ["2 grid.method.1"],
         ),
         # Data that is not there says nothing about the methods' spaces.
         (
@@ -81,7 +81,7 @@ def test_twelve_mistakes_take_one_round(study_file: Callable[..., Path]) -> None
         # A sampler that does not exist hides no name.
         (
             "grid: {method: [l2ps]}\nsearch: {sampler: tpee}\n",
-            ["2 grid.method", "3 search.sampler"],
+            ["2 grid.method.0", "3 search.sampler"],
         ),
         # A wrong word in a section hides no other name in it, nor in another section.
         (
@@ -114,10 +114,13 @@ def test_twelve_mistakes_take_one_round(study_file: Callable[..., Path]) -> None
             "grid: {method: [l2sp]}\nobjectives: [{metric: test/seen_accuracy, oracle: 1}]\n",
             ["3 objectives.0.oracle"],
         ),
+        # What is misspelt may have been meant to be the baseline.
+        ("grid: {method: [plian, l2sp]}\nbaseline: plain\n", ["2 grid.method.0"]),
+        ("grid: {method: [plian, l2sp]}\nbaseline: plainn\n", ["2 grid.method.0", "3 baseline"]),
         # A key that is no key hides no conflict of others.
         (
             "grid: {method: [[linear_probe, frozen_classifier]]}\nfixed: {colour: 1}\n",
-            ["2 grid.method", "3 fixed.colour"],
+            ["2 grid.method.0", "3 fixed.colour"],
         ),
     ],
 )
@@ -211,10 +214,10 @@ def test_two_mistakes_at_once_are_told_as_each_is_alone(study_file: Callable[...
         # A value alone is a list of one, and is checked as that.
         (
             "grid: {method: l2ps, epochs: 2}\nfixed: {warmup_steps: 500}\n",
-            ["2 grid.epochs", "2 grid.method", "2 grid.method", "3 fixed.warmup_steps"],
+            ["2 grid.epochs", "2 grid.method", "2 grid.method.0", "3 fixed.warmup_steps"],
         ),
         # The parameter is that of the method whose name is wrong.
-        ("grid: {method: [plain, l2ps], l2sp.backbone: [0.1]}\n", ["2 grid.method"]),
+        ("grid: {method: [plain, l2ps], l2sp.backbone: [0.1]}\n", ["2 grid.method.1"]),
     ],
 )
 def test_what_depends_on_what_is_not_known_is_not_told(

@@ -10,6 +10,7 @@ from htsweep.errors import HtsweepError, Problem, did_you_mean
 from htsweep.planning import configurations, metrics
 from htsweep.planning.ablation import cell_count, cells_of
 from htsweep.planning.checks import resources, size
+from htsweep.planning.checks.asking import Asked
 from htsweep.planning.checks.remaining import Remaining
 from htsweep.planning.dimension import text_of
 from htsweep.planning.settings import refused
@@ -45,7 +46,8 @@ def problems(
         # With a factor that could not be read, another may be the last, which is compared.
         known = study.compared == CHAIN or not unread
         if known and study.compared not in left.lost and not left.lacks(study.baseline):
-            yield from _baseline(left.study, study_task, where)
+            whole = study.compared not in left.gone
+            yield from _baseline(left.study, study_task, where, whole=whole)
     if CHAIN in left.lost:
         return
     if CHAIN not in left.gone:
@@ -156,7 +158,8 @@ def _labels(
             )
 
 
-def _baseline(study: Study, study_task: Task, where: Located) -> Iterator[Problem]:
+def _baseline(study: Study, study_task: Task, where: Located, *, whole: bool) -> Iterator[Problem]:
+    """What is wrong with the baseline; `whole`: whether all values that are compared are known."""
     if study.baseline is None:
         return
     compared = study.compared
@@ -168,8 +171,13 @@ def _baseline(study: Study, study_task: Task, where: Located) -> Iterator[Proble
         return
     setting = (study_task.settings or {}).get(compared)
     wrong = None if setting is None else refused(setting, study.baseline)
+    if not wrong and not whole:
+        asked = Asked(study_task, study_task.problems)
+        wrong = next(iter(asked.alone(compared, study.baseline, None)), None)
     if wrong:
         yield where.problem(("baseline",), wrong)
+        return
+    if not whole:  # what is wrong there may have been meant to be the baseline
         return
 
     def meaning(value: Any) -> str:

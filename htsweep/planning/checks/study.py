@@ -10,7 +10,7 @@ from typing import Any
 from htsweep.errors import Problem, did_you_mean
 from htsweep.planning import metrics, task
 from htsweep.planning.checks import ablation, cells, fitting, kept, resources, screen, size
-from htsweep.planning.checks.asking import said_alone
+from htsweep.planning.checks.asking import Asked
 from htsweep.planning.checks.cells import MOST_SAID
 from htsweep.planning.checks.remaining import Recorded, remaining
 from htsweep.planning.dimension import repeated
@@ -45,11 +45,10 @@ def check(study: Study, where: Located, gone: Mapping[Place, Any]) -> list[Probl
     problems += _objectives(study, study_task, where)
     problems += fitting.protocol(study, study_task, where)
     problems += screen.problems(study, study_task, where)
+    problems += _alone(study, study_task, seen)
     left = remaining(study, study_task, seen.places, gone)
     large = list(size.of_grid(left.study, where))
     problems += large
-    if left.study.ablate is not study.ablate:
-        problems += _alone(study, study_task, seen)
     if not large:
         problems += cells.problems(left, study_task, where)
         problems += fitting.problems(study, left, study_task, where, gone)
@@ -217,13 +216,14 @@ def _settings(
 
 def _alone(study: Study, study_task: Task, seen: Recorded) -> Iterator[Problem]:
     """What is wrong with chains of methods whatever the cells are."""
+    asked = Asked(study_task, study_task.problems)
     places: list[tuple[Place, Any]] = [
         (("grid", CHAIN, index), value) for index, value in enumerate(study.grid.get(CHAIN, []))
     ]
     places += [(place, value) for key, place, value in ablation.given(study) if key == CHAIN]
     for place, value in places if CHAIN in (study_task.settings or {}) else ():
         if place not in seen.places:
-            for message in said_alone(study_task, CHAIN, value):
+            for message in asked.alone(CHAIN, value, None):
                 yield seen.problem(place, message)
 
 
