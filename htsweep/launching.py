@@ -23,7 +23,7 @@ from htsweep.execution.executor import Executor
 from htsweep.execution.fractions import Fractions
 from htsweep.execution.loop import run_agenda
 from htsweep.execution.others import Others
-from htsweep.execution.probing import probe_missing
+from htsweep.execution.probing import probe_missing, unknown
 from htsweep.execution.pulse import Pulse
 from htsweep.execution.shipping import collect
 from htsweep.execution.watch import Silent, Watch
@@ -344,8 +344,11 @@ class _Opened:
             )
             if self._here:
                 fetching.fetch(agenda.plan, self._watch.note)
-            if self._here and agenda.fractions is not None:
-                probe_missing(agenda.plan, agenda.fractions, conditions, self._watch.note)
+        fractions = agenda.fractions
+        if self._here and fractions is not None:
+            missing = unknown(agenda.plan, fractions, conditions)
+            probe_missing(missing, fractions, self._watch.note)
+        if not self._open:
             self._stack.enter_context(self._executor)
             self._open = True
         return run_agenda(agenda, self._executor, conditions, self._watch)

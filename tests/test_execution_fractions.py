@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from htsweep import launching
 from htsweep.execution import probing
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.conditions import conditions_of
 from htsweep.execution.fractions import Fractions
 from htsweep.execution.gpu_probe import Probe, Runs
+from htsweep.execution.watch import Silent
 from htsweep.execution.work import Conditions, Outcome
 from htsweep.launching import agenda_of
 from htsweep.ledger import Store
@@ -156,14 +159,10 @@ def test_unknown_shapes_are_measured_once_and_plan_shows_them(
         return lambda count: Runs(count, 10.0 * max(1, count / 4), 2 * GIB)
 
     def probe_missing() -> None:
-        probing.probe_missing(
-            results.plan,
-            Fractions(results.store),
-            conditions_of(results.study, results.location),
-            notes.append,
-            facts=lambda: A100,
-            measure=measure,
-        )
+        fractions = Fractions(results.store)
+        conditions = conditions_of(results.study, results.location)
+        works = probing.unknown(results.plan, fractions, conditions)
+        probing.probe_missing(works, fractions, notes.append, facts=lambda: A100, measure=measure)
 
     assert "toy: fail , steps 3: not measured yet: a whole GPU until then" in "\n".join(
         estimate(results).lines()
@@ -184,14 +183,26 @@ def test_without_a_gpu_here_it_says_so_and_takes_a_whole_one(
 ) -> None:
     results, notes = study(), list[str]()
     facts = {**A100, "usable": False, "why": "torch finds no usable GPU"}
-    probing.probe_missing(
-        results.plan,
-        Fractions(results.store),
-        conditions_of(results.study, results.location),
-        notes.append,
-        facts=lambda: facts,
-    )
+    fractions = Fractions(results.store)
+    conditions = conditions_of(results.study, results.location)
+    works = probing.unknown(results.plan, fractions, conditions)
+    probing.probe_missing(works, fractions, notes.append, facts=lambda: facts)
     assert "not measured yet, and not here: torch finds no usable GPU" in notes[0]
     job = agenda(results).next()
     assert job
     assert agenda(results).amount(job).gpus == 1.0
+
+
+def test_trials_after_a_screen_are_measured_as_its_scores_are(
+    study: Callable[..., Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The executor is open by then."""
+    results, asked = study(), list[int]()
+    monkeypatch.setattr(launching, "run_agenda", lambda *_: False)
+    monkeypatch.setattr(launching, "probe_missing", lambda works, *_: asked.append(len(works)))
+    place: Any = contextlib.nullcontext()
+    opening = launching._opened_when_needed(place, Silent(), "starting", here=True)
+    with opening as opened:
+        for _ in range(2):
+            opened.run(agenda(results), conditions_of(results.study, results.location))
+    assert asked == [1, 1]

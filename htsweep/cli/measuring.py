@@ -11,7 +11,7 @@ from htsweep.execution import registry
 from htsweep.execution.conditions import conditions_of
 from htsweep.execution.fractions import Fractions
 from htsweep.execution.loop import run_agenda
-from htsweep.execution.probing import probe_missing
+from htsweep.execution.probing import probe_missing, unknown
 from htsweep.execution.watch import Watch
 from htsweep.launching import agenda_of
 from htsweep.planning.plan import Plan, Sweep, sweep_of
@@ -39,12 +39,9 @@ def measure(results: Results, watch: Watch) -> list[Mapping[str, Any]]:
     rows = results.rows(COLUMNS)
     past = Foreseen(rows, study, planned.task)
     if study.resources.automatic:
-        probe_missing(
-            planned,
-            Fractions(results.store),
-            conditions_of(study, results.location),
-            watch.note,
-        )
+        fractions = Fractions(results.store)
+        conditions = conditions_of(study, results.location)
+        probe_missing(unknown(planned, fractions, conditions), fractions, watch.note)
     short = study.model_copy(
         update={
             "repetitions": 1,

@@ -17,6 +17,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, final
 
+from htsweep.execution import shipping
 from htsweep.execution.work import Conditions, Outcome, Work
 from htsweep.execution.worker import Worker, environment
 from htsweep.planning import task
@@ -148,8 +149,10 @@ class Short:
 
     def __init__(self, reference: str, config: Mapping[str, Any], conditions: Conditions) -> None:
         """Makes the config short, and the stages that it needs when it first runs."""
+        if conditions.moved is not None:  # what is planned here reads data where it is here
+            config = shipping.moved(dict(config), *conditions.moved)
         self._task, self._config = reference, shortened(reference, config)
-        self._conditions = conditions
+        self._conditions = replace(conditions, moved=None)
         self._artifacts: dict[str, Mapping[str, Mapping[str, str]]] = {}
 
     def __call__(self, at_once: int) -> Runs:

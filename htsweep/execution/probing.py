@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from htsweep.execution.conditions import taking
 from htsweep.execution.fractions import Fractions
 from htsweep.execution.gpu_probe import Measure, Short, gpu_facts, probed
-from htsweep.execution.work import Conditions
-from htsweep.planning import shapes
-from htsweep.planning.jobs import with_inner
+from htsweep.execution.work import Conditions, Work
+from htsweep.planning import shapes, task
+from htsweep.planning.jobs import Job, point_id, trial_id, with_inner
 from htsweep.planning.plan import Plan
 from htsweep.planning.resources import Amounts
 from htsweep.study.resources import AUTO, Amount
@@ -35,54 +34,65 @@ def automatic(planned: Plan) -> Iterator[Made]:
             yield reference, config, amount
 
 
+def unknown(planned: Plan, fractions: Fractions, conditions: Conditions) -> list[Work]:
+    """A trial, or stage, of each shape that takes `gpu: auto` and that no probe has measured.
+
+    Args:
+        planned: the plan.
+        fractions: what is known.
+        conditions: of the launch.
+    """
+    works = []
+    for reference, config, amount in automatic(planned):
+        if not fractions.knows(reference, config, amount.accelerator):
+            trial = trial_id(point_id(task.find(reference), config), 0)
+            job = Job(trial, "trial", reference, config, 0)
+            works.append(Work(job, taking(conditions, amount)))
+    return works
+
+
 def probe_missing(
-    planned: Plan,
+    works: Sequence[Work],
     fractions: Fractions,
-    conditions: Conditions,
     note: Callable[[str], None],
     *,
     facts: Callable[[], Mapping[str, Any]] = gpu_facts,
     measure: Callable[[str, Mapping[str, Any], Conditions], Measure] = Short,
 ) -> None:
-    """Measures the shapes of a plan that no probe has measured, on this machine's GPU.
+    """Measures the shapes of trials, on this machine's GPU.
 
     Without a usable GPU nothing is measured, and trials of an unknown shape take a whole one.
 
     Args:
-        planned: the plan.
-        fractions: what is known; what is measured is added.
-        conditions: of the launch.
+        works: a trial of each shape, as `unknown` returns them.
+        fractions: takes what is measured.
         note: is told what is measured.
         facts: says what GPU this machine has, as `gpu_facts`.
         measure: makes the function that runs trials of a config, as `Short`.
     """
-    unknown = [
-        made
-        for made in automatic(planned)
-        if not fractions.knows(made[0], made[1], made[2].accelerator)
-    ]
-    if not unknown:
+    if not works:
         return
     gpu = facts()
-    named = f"{len(unknown)} kind{'s' if len(unknown) > 1 else ''} of trial"
+    named = f"{len(works)} kind{'s' if len(works) > 1 else ''} of trial"
     if not gpu["usable"]:
         note(
             f"gpu: auto: {named} not measured yet, and not here: {gpu['why']}. They take a whole "
             "GPU each; `htsweep plan STUDY --measure` on a machine with a GPU, with the same "
-            "--results, measures them, or `htsweep submit STUDY --measure --address "
-            "http://HEAD:8265` on a cluster"
+            "--results, measures them, and so does a launch with --address on a cluster that has "
+            "one"
         )
         return
-    for reference, config, amount in unknown:
-        shape = shapes.shape_of(reference, config)
-        if amount.accelerator and amount.accelerator not in gpu["name"]:
+    for work in works:
+        shape = shapes.shape_of(work.job.task, work.job.config)
+        accelerator = work.conditions.accelerator
+        if accelerator not in gpu["name"]:
             note(
-                f"gpu: auto: {shapes.said(shape)} asks for {amount.accelerator}, but the GPU here "
+                f"gpu: auto: {shapes.said(shape)} asks for {accelerator}, but the GPU here "
                 f"is a {gpu['name']}; it takes a whole one until it is measured there"
             )
             continue
         note(f"gpu: auto: measuring how many share a {gpu['name']}: {shapes.said(shape)}")
-        run = measure(reference, config, taking(replace(conditions), amount))
+        run = measure(work.job.task, work.job.config, work.conditions)
         probe = probed(run, shape, gpu["name"], gpu["total_bytes"], mps=gpu["mps"])
         fractions.add(probe)
         failed = next((runs.failed for runs in probe.runs if runs.failed), "")
