@@ -109,6 +109,12 @@ def test_what_the_autoscaler_finds_impossible(
         sys.modules["ray._private.worker"], "global_worker", SimpleNamespace(gcs_client=client)
     )
     assert ray_internals.demand_is_impossible() is verdict
+    request = reply.autoscaling_state.infeasible_resource_requests.add()
+    del reply.autoscaling_state.infeasible_gang_resource_requests[:]
+    request.resources_bundle.update({"CPU": 1.0, "GPU": 1.0})
+    possible = coming or nodes > 1
+    assert ray_internals.demand_is_impossible([{"CPU": 1, "GPU": 1}]) is not possible
+    assert not ray_internals.demand_is_impossible([{"CPU": 1}]), "another's task"
 
 
 def test_the_patch_is_undone_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:

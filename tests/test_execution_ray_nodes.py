@@ -36,7 +36,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Any:
     ) -> None:
         monkeypatch.setattr(ray_nodes, "living", lambda: nodes)
         monkeypatch.setattr(ray_nodes, "_autoscaler", lambda: (autoscales, types))
-        monkeypatch.setattr(ray_internals, "demand_is_impossible", lambda: impossible)
+        monkeypatch.setattr(ray_internals, "demand_is_impossible", lambda tasks: impossible)
 
     return set_up
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from htsweep.errors import HtsweepError, untested
@@ -41,11 +41,14 @@ def ended_daemon() -> str:
     return ""
 
 
-def demand_is_impossible() -> bool:
+def demand_is_impossible(tasks: Sequence[Mapping[str, float]] = ()) -> bool:
     """Whether the autoscaler (v2) says that no node it can start holds what waits.
 
     False while nodes start, have failed to start, or run besides the head: then the demand may
     exceed only what there is room for now. False also for the older autoscaler, which does not say.
+
+    Args:
+        tasks: what tasks of the launch ask for; its trials ask by placement groups.
     """
     client: Any = _part("ray._private.worker", "global_worker.gcs_client")
     reply = _part("ray.core.generated.autoscaler_pb2", "GetClusterStatusReply")()
@@ -55,7 +58,9 @@ def demand_is_impossible() -> bool:
         state.pending_instance_requests or state.pending_instances or state.failed_instance_requests
     )
     others = len(reply.cluster_resource_state.node_states) > 1
-    return bool(state.infeasible_gang_resource_requests) and not coming and not others
+    single = [dict(one.resources_bundle) for one in state.infeasible_resource_requests]
+    impossible = state.infeasible_gang_resource_requests or any(each in single for each in tasks)
+    return bool(impossible) and not coming and not others
 
 
 def draining() -> set[str]:

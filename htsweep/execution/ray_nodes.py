@@ -132,7 +132,7 @@ class Nodes:
         if len(missing) < len(shapes) or not missing:
             self._since = self._possible = now
             return ""
-        if not (self._autoscales and ray_internals.demand_is_impossible()):
+        if not (self._autoscales and ray_internals.demand_is_impossible(missing)):
             self._possible = now
         elif now - self._possible >= REFUSED_SECONDS:
             return self._impossible(missing[0])
