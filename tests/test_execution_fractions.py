@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_execution_loop import Heard, Scripted
 
 from htsweep import launching
 from htsweep.execution import probing
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.conditions import conditions_of
+from htsweep.execution.executor import Notice, Probed
 from htsweep.execution.fractions import Fractions
 from htsweep.execution.gpu_probe import Probe, Runs
+from htsweep.execution.loop import run_agenda
 from htsweep.execution.watch import Silent
-from htsweep.execution.work import Conditions, Outcome
+from htsweep.execution.work import Conditions, Outcome, Work
 from htsweep.launching import agenda_of
 from htsweep.ledger import Store
 from htsweep.planning.jobs import Job
@@ -62,6 +65,17 @@ def test_it_is_kept_with_the_results_and_for_later_studies(tmp_path: Path, cache
     for path in (cache / "probes").rglob("*.json"):
         path.write_text("not JSON")
     assert Fractions(Store(tmp_path / "others")).of("toy", CONFIG) == 1.0
+
+
+def test_what_another_machine_measures_is_kept_for_later_studies_here(tmp_path: Path) -> None:
+    here, there = (Fractions(Store(tmp_path / "results"), cached=on) for on in (True, False))
+    assert here.of("toy", CONFIG) == 1.0
+    there.add(probe(CONFIG, 4))
+    assert here.of("toy", CONFIG) == 1.0
+    here.reread()
+    assert here.of("toy", CONFIG) == 0.25
+    assert Fractions(Store(tmp_path / "others")).of("toy", CONFIG) == 0.25
+    assert Fractions(Store(tmp_path / "others"), cached=False).of("toy", CONFIG) == 1.0
 
 
 def test_of_several_types_of_gpu_the_smallest_counts_unless_one_is_asked_for(
@@ -206,3 +220,61 @@ def test_trials_after_a_screen_are_measured_as_its_scores_are(
         for _ in range(2):
             opened.run(agenda(results), conditions_of(results.study, results.location))
     assert asked == [1, 1]
+
+
+class Elsewhere(Scripted):
+    """An executor whose trials run on machines that measure."""
+
+    def __init__(self, measured: Callable[[list[Work]], object]) -> None:
+        super().__init__()
+        self._measured = measured
+
+    def probe(self, works: list[Work]) -> bool:
+        self._events += [Notice("measuring"), Probed()]
+        self._measured(works)
+        return True
+
+
+def test_trials_elsewhere_take_what_is_measured_there_before(
+    study: Callable[..., Results],
+) -> None:
+    results, heard, asked = study(), Heard(), list[Any]()
+
+    def measured(works: list[Work]) -> None:
+        asked.extend(
+            (work.job.task, work.job.config["steps"], work.conditions.gpu) for work in works
+        )
+        Fractions(results.store, cached=False).add(probe(works[0].job.config, 4))
+
+    submitted = []
+    for _ in range(2):
+        place = Elsewhere(measured)
+        conditions = conditions_of(results.study, results.location)
+        run_agenda(agenda(results.reread()), place, conditions, heard)
+        submitted += place.submitted
+    assert [work.conditions.gpu for work in submitted] == [0.25, 0.5]
+    assert asked == [("toy", 3, 1.0)]
+    assert heard.words.count("measuring") == 1
+
+
+def test_what_cannot_be_measured_elsewhere_takes_a_whole_gpu(
+    study: Callable[..., Results],
+) -> None:
+    results = study()
+    place = Elsewhere(list)
+    run_agenda(agenda(results), place, conditions_of(results.study, results.location), Heard())
+    assert [work.conditions.gpu for work in place.submitted] == [1.0, 0.5]
+
+
+def test_ctrl_c_while_other_machines_measure_starts_no_trial(
+    study: Callable[..., Results],
+) -> None:
+    results = study()
+
+    def interrupted(works: list[Work]) -> None:
+        raise KeyboardInterrupt
+
+    place = Elsewhere(interrupted)
+    conditions = conditions_of(results.study, results.location)
+    assert run_agenda(agenda(results), place, conditions, Heard())
+    assert (place.stopped, place.submitted) == (True, [])

@@ -7,7 +7,7 @@ import pytest
 
 from htsweep.errors import ExecutorLost, ResourceError
 from htsweep.execution import ray, ray_process
-from htsweep.execution.executor import Ended, Event, Notice, Returned, Started
+from htsweep.execution.executor import Ended, Event, Notice, Probed, Returned, Started
 from htsweep.execution.ray import Ray
 from htsweep.execution.work import Conditions, Work
 from htsweep.planning.jobs import Job
@@ -146,3 +146,34 @@ def test_temporary_files_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
         folder = Path(executor._driver._scratch.path)
         assert folder.exists()
     assert not folder.exists()
+
+
+PROBES = (
+    READY
+    + """
+command = json.loads(lines.readline())
+say(event="notice", text=f"{command['do']} {len(command['works'])}")
+"""
+)
+
+
+def test_what_nodes_measure_is_told_until_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, PROBES + 'say(event="probed"); lines.read()')
+    with Ray([Amount(gpu="auto")], "head:6379") as executor:
+        assert executor.probe([WORK])
+        assert events(executor, Probed) == [Notice("probe 1"), Probed()]
+    with Ray([Amount(gpu="auto")]) as here:
+        assert not here.probe([WORK]), "on this machine, the launch measures"
+
+
+def test_a_cluster_that_is_lost_while_it_measures_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(monkeypatch, PROBES + 'sys.exit("no more memory")')
+    with Ray([Amount(gpu="auto")], "head:6379") as executor:
+        executor.probe([WORK])
+        *_, said, over = events(executor, Probed)
+        assert over == Probed()
+        assert isinstance(said, Notice)
+        assert "takes a whole GPU until the next launch" in said.text
+        use(monkeypatch, WORKS)

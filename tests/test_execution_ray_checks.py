@@ -101,6 +101,20 @@ def test_paths_that_a_node_lacks(tmp_path: Path) -> None:
     )
 
 
+DEVICES = """
+mkdir dev modules && for each in null zero full random urandom; do touch dev/$each; mount --bind /dev/$each dev/$each; done
+mkdir dev/shm && mount --rbind /dev/shm dev/shm && ln -s /proc/self/fd dev/fd && mount --rbind dev /dev;
+"""
+"""Shell that gives a node the folder `dev` as its devices, so that one may come."""
+TORCH = """
+from types import SimpleNamespace as Has
+backends = Has(cuda=Has(is_built=lambda: True))
+known = Has(name="NVIDIA A100-SXM4-40GB", total_memory=40 * 2**30)
+cuda = Has(is_available=lambda: True, get_device_properties=lambda _: known)
+zeros = lambda *_, **__: None
+"""
+"""What asking torch for its GPU uses of it, on a machine with one."""
+
 # -- a second node that does not see what the launch sees: its folders are hidden by a mount of its own
 
 
@@ -121,10 +135,12 @@ def far(
     ):
         start = f"{RAY} start --block --address={address} --num-cpus=2 --num-gpus=1"
         inside = (
-            f"mount -t tmpfs none {tmp_path} && cd {elsewhere} && for _ in 1 2 3; do {start}; done"
+            f"mount -t tmpfs none {tmp_path} && cd {elsewhere} && {DEVICES} "
+            f"for _ in 1 2 3; do {start}; done"
         )
         clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         clean |= {**KEYS, "HTSWEEP_CACHE": str(elsewhere / "cache")}
+        clean["PYTHONPATH"] = str(elsewhere / "modules")
         node = subprocess.Popen(
             ["unshare", "-m", "--propagation", "private", "sh", "-c", inside],
             stdout=subprocess.DEVNULL,
@@ -139,17 +155,29 @@ def far(
             one.kill()
 
 
+def give_gpu(node: Path) -> None:
+    """Gives the node, whose folder this is, what looks like a GPU as long as no trial uses it."""
+    (node / "dev" / "nvidia0").touch()
+    (node / "modules" / "torch.py").write_text(TORCH)
+
+
 TASK = """\
+import time
 import own_numbers
 from tasks import data
 from tasks.task import declare
 
-@declare(meaning=lambda config: {**config, "domain": data.fingerprint(config["domain"])})
+def meaning(config):
+    return {**config, "domain": data.fingerprint(config["domain"]), "table": len(open(config["table"]).read())}
+
+@declare(meaning=meaning, shape=lambda config: {"domain": config["domain"]})
 def read(config, workspace):
     text = open(config["table"]).read() + open("beside.txt").read()
     images = data.load(config["domain"], workspace.cache, 8)
     pixels = float(images.pixels.sum())
-    yield {"step": 0, "sum": own_numbers.total(text), "pixels": pixels}
+    time.sleep(1)
+    peak = 14 * 2.0**30
+    yield {"step": 0, "sum": own_numbers.total(text), "pixels": pixels, "peak_memory_bytes": peak}
 """
 
 
@@ -210,17 +238,22 @@ def test_what_lies_beside_a_study_goes_along_and_what_is_not_shared_is_said(
     shared = tmp_path_factory.mktemp("shared")
     # Only some trials take a GPU, which the node offers Ray without having one.
     some = path.with_name("some.yaml")
-    some.write_text(path.read_text() + "resources: {when: [{part: 2, gpu: 1}]}\n")
+    some.write_text(path.read_text() + "resources: {when: [{part: 2, gpu: auto}]}\n")
     code, said = launched(some, shared, address)
     assert code == 2, said
     assert said.count("offers Ray a GPU, but it has no device of one in /dev") == 1
-    assert {row["status"] for row in Ledger(Store(shared)).trials(every=True).to_pylist()} <= {
-        "done"
-    }
+    assert not Ledger(Store(shared)).records()
+    # Now the node has one, and measures how many trials share it before it runs one.
+    give_gpu(cache.parent)
+    path.write_text(path.read_text() + "resources: {gpu: auto}\n")
     code, said = launched(path, shared, address)
     assert code == 0, said
+    a100 = "NVIDIA A100-SXM4-40GB"
+    assert said.count(f"gpu: auto: measuring how many share a {a100}: own_task:read: domain") == 1
+    assert f"gpu: auto: 1/2 of a {a100} (14.0 of 40 GiB each, " in said
     rows = Ledger(Store(shared)).trials(every=True).to_pylist()
-    assert [(row["status"], len(row["code"])) for row in rows] == [("done", 16)] * 2
+    ended = [(row["status"], len(row["code"]), row["gpu"]) for row in rows]
+    assert ended == [("done", 16, 0.5)] * 2
     assert all(json.loads(row["config"])["table"] == str(table) for row in rows)
     ledger = Ledger(Store(shared))
     measured = ledger.measurements(["sum", "pixels"], ledger.trials())

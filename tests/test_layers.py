@@ -31,6 +31,7 @@ HOMES = {
         "htsweep/execution/ray_checks.py",
         "htsweep/execution/ray_load.py",
         "htsweep/execution/ray_metrics.py",
+        "htsweep/execution/ray_probing.py",
         "htsweep/execution/trainee.py",
         "htsweep/execution/observer.py",
         "htsweep/submitting/ray_jobs.py",

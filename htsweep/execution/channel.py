@@ -22,6 +22,8 @@ class Channel:
         self._lock = threading.Lock()
         self.recalled = threading.Event()
         """Set once no work should start that has not started yet."""
+        self.probes: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+        """Trials, as JSON, whose shapes are to be measured for `gpu: auto`: a list a request."""
         self.seen: Callable[[str, Mapping[str, Any]], None] = lambda event, content: None
         """Is given each event that is sent, and its content."""
 

@@ -54,6 +54,8 @@ def _listen(commands: int, work: Commands, channel: Channel) -> None:
             elif command["do"] == "stop":
                 # Tune ends its loop and its trials on this signal.
                 os.kill(os.getpid(), signal.SIGUSR1)
+            elif command["do"] == "probe":
+                channel.probes.put(command["works"])
             elif command["do"] == "recall":
                 channel.recalled.set()
             else:

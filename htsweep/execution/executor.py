@@ -67,7 +67,13 @@ class Notice:
     text: str
 
 
-Event = Started | Ended | Died | Returned | Notice
+@final
+@dataclass(frozen=True)
+class Probed:
+    """What `probe` was asked to measure is in the results, or cannot be measured now."""
+
+
+Event = Started | Ended | Died | Returned | Notice | Probed
 
 
 class Executor(Protocol):
@@ -79,7 +85,10 @@ class Executor(Protocol):
     once no more work will come: it begins to end and returns at once. One that can take work back
     may have a method `recall`: called once when a budget is used up, it reports all work that has
     not started as Returned, as it comes to it, and returns at once. One that knows on which
-    machines its trials run may have a property `nodes` with them (htsweep/execution/load.py).
+    machines its trials run may have a property `nodes` with them (htsweep/execution/load.py). One
+    whose trials run on other machines may have a method `probe`, which is given a trial of each
+    shape to measure for `gpu: auto` (htsweep/execution/probing.py) and returns at once whether it
+    does that; Probed then says that it is over.
     """
 
     def __enter__(self) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, final
 
 from htsweep.errors import LedgerError
 from htsweep.execution.gpu_probe import Probe
+from htsweep.execution.work import Work
 from htsweep.execution.workspace import cache_folder
 from htsweep.ledger import Store
 from htsweep.planning import shapes
@@ -29,9 +30,14 @@ COUNTS = (1, 2, 4, 8)
 class Fractions:
     """The fractions of one results folder, and of the user's cache."""
 
-    def __init__(self, store: Store) -> None:
-        """Reads nothing yet."""
-        self._stores = [store, *_cached()]
+    def __init__(self, store: Store, *, cached: bool = True) -> None:
+        """Reads nothing yet.
+
+        Args:
+            store: of the results.
+            cached: whether the user's cache counts, and is added to.
+        """
+        self._stores = [store, *(_cached() if cached else [])]
         self._known: dict[str, list[Mapping[str, Any]]] = {}
 
     def of(self, task: str, config: Mapping[str, Any], accelerator: str | None = None) -> float:
@@ -43,6 +49,21 @@ class Fractions:
         """Whether a probe has measured the config's shape."""
         evidence = self._evidence(shapes.shape_of(task, config))
         return any(True for _ in _probes(evidence, accelerator))
+
+    def has(self, work: Work) -> bool:
+        """Whether a probe has measured the shape of a trial, as it is to run."""
+        job = work.job
+        return self.knows(job.task, job.config, work.conditions.accelerator)
+
+    def reread(self) -> None:
+        """Takes in what another machine has measured, and keeps it in the user's cache."""
+        results, *cached = self._stores
+        for shape in self._known:
+            with contextlib.suppress(LedgerError, OSError):
+                for entry in results.list(f"{FOLDER}/{shape}"):
+                    for cache in cached:
+                        cache.write(entry.name, results.read(entry.name))
+        self._known.clear()
 
     def probe_of(
         self, task: str, config: Mapping[str, Any], accelerator: str | None = None

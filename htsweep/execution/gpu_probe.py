@@ -10,7 +10,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, final
 
 from htsweep.execution import shipping
+from htsweep.execution.scratch import Scratch
 from htsweep.execution.work import Conditions, Outcome, Work
 from htsweep.execution.worker import Worker, environment
 from htsweep.planning import task
@@ -157,10 +157,10 @@ class Short:
 
     def __call__(self, at_once: int) -> Runs:
         """Runs `at_once` trials, each once before to start its process and its device."""
-        with tempfile.TemporaryDirectory(prefix="htsweep-gpu-") as folder:
+        with contextlib.closing(Scratch()) as scratch:
             conditions = replace(
                 self._conditions,
-                results=folder,
+                results=str(scratch.path / "results"),
                 gpu=1.0,
                 keep="nothing",
                 metrics=(),

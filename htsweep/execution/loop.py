@@ -9,7 +9,17 @@ from typing import final
 from htsweep.execution.agenda import Agenda
 from htsweep.execution.conditions import taking
 from htsweep.execution.ending import died, recorded
-from htsweep.execution.executor import Died, Ended, Event, Executor, Notice, Returned, Started
+from htsweep.execution.executor import (
+    Died,
+    Ended,
+    Event,
+    Executor,
+    Notice,
+    Probed,
+    Returned,
+    Started,
+)
+from htsweep.execution.probing import unknown
 from htsweep.execution.watch import Watch
 from htsweep.execution.work import Conditions, Outcome, Work
 
@@ -28,6 +38,7 @@ def run_agenda(agenda: Agenda, executor: Executor, conditions: Conditions, watch
     """
     loop = _Loop(agenda, executor, conditions, watch)
     try:
+        loop.measure()
         while not agenda.finished:
             loop.turn()
     except KeyboardInterrupt:
@@ -54,6 +65,25 @@ class _Loop:
         """When each work was submitted or, once it has started, when it started."""
         self._not_started: set[str] = set()
         self._recall: Callable[[], None] | None = getattr(executor, "recall", None)
+
+    def measure(self) -> None:
+        """Has other machines measure what `gpu: auto` needs, if that is where trials run.
+
+        No trial is submitted before: what it takes could not be changed any more.
+        """
+        fractions, probe = self._agenda.fractions, getattr(self._executor, "probe", None)
+        if fractions is None or probe is None:
+            return
+        missing = unknown(self._agenda.plan, fractions, self._conditions)
+        measuring = bool(missing) and probe(missing)
+        if not measuring:
+            return
+        while measuring:
+            for event in self._executor.events(POLL_SECONDS):
+                measuring = measuring and not isinstance(event, Probed)
+                self._take(event)
+            self._watch.tick(self._agenda)
+        fractions.reread()
 
     def turn(self) -> None:
         """Submits as much work as the executor has room for, and processes its events."""
@@ -114,6 +144,8 @@ class _Loop:
     def _take(self, event: Event) -> None:
         if isinstance(event, Notice):
             self._watch.note(event.text)
+            return
+        if isinstance(event, Probed):
             return
         work = self._submitted.get(event.trial)
         if work is None:  # reported twice, such as by a worker and then by the loss of its node

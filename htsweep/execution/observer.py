@@ -116,9 +116,9 @@ class Observer(tune.Callback):
             self._channel.send("refused", kind=ResourceError.__name__, text=in_vain)
         elif now - self._busy >= WAIT_SECONDS:
             self._busy = now
-            waits_for = self._nodes.waits_for() or _waits_for()
+            why = self._nodes.waits_for() or waits_for()
             self._channel.send(
-                "notice", text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {waits_for}"
+                "notice", text=f"no trial has a worker yet after {WAIT_SECONDS:.0f} s: {why}"
             )
 
     def _explained(self, death: _Death, now: float) -> bool:
@@ -146,7 +146,7 @@ class Observer(tune.Callback):
         return True
 
 
-def _waits_for() -> str:
+def waits_for() -> str:
     """What a launch without workers waits for, and where to find the logs."""
     free = ray.available_resources()  # type: ignore[no-untyped-call]
     nodes = len(ray_nodes.living())

@@ -44,10 +44,10 @@ def unknown(planned: Plan, fractions: Fractions, conditions: Conditions) -> list
     """
     works = []
     for reference, config, amount in automatic(planned):
-        if not fractions.knows(reference, config, amount.accelerator):
-            trial = trial_id(point_id(task.find(reference), config), 0)
-            job = Job(trial, "trial", reference, config, 0)
-            works.append(Work(job, taking(conditions, amount)))
+        trial = trial_id(point_id(task.find(reference), config), 0)
+        work = Work(Job(trial, "trial", reference, config, 0), taking(conditions, amount))
+        if not fractions.has(work):
+            works.append(work)
     return works
 
 

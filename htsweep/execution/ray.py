@@ -15,7 +15,7 @@ from typing import Any, Self, final
 from htsweep import errors
 from htsweep.errors import ExecutorLost, HtsweepError
 from htsweep.execution import scratch
-from htsweep.execution.executor import Died, Ended, Event, Notice, Returned, Started
+from htsweep.execution.executor import Died, Ended, Event, Notice, Probed, Returned, Started
 from htsweep.execution.load import Node, load_of
 from htsweep.execution.ray_process import AHEAD, Cluster, RayProcess
 from htsweep.execution.registry import Options
@@ -77,7 +77,7 @@ class Ray:
         self._waiting: dict[str, Work] = {}
         self._running: dict[str, Work] = {}
         self._losses = 0
-        self._stopped = False
+        self._stopped = self._probing = False
         self._driver: RayProcess | None = None
 
     def __enter__(self) -> Self:
@@ -157,6 +157,14 @@ class Ray:
         if self._driver is not None:
             self._driver.send({"do": "recall"})
 
+    def probe(self, works: Sequence[Work]) -> bool:
+        """Has nodes of the cluster measure the shapes of trials; a local Ray measures none."""
+        if self._driver is None or self._address is None:
+            return False
+        self._driver.send({"do": "probe", "works": [to_json(work) for work in works]})
+        self._probing = True
+        return True
+
     def _event(self, message: Mapping[str, Any]) -> Iterator[Event]:
         kind, trial = message["event"], message.get("trial", "")
         if kind in ("slots", "alive"):  # nodes come and go
@@ -184,6 +192,9 @@ class Ray:
                 )
         elif kind == "notice":
             yield Notice(message["text"])
+        elif kind == "probed":
+            self._probing = False
+            yield Probed()
         elif kind == "refused":
             raise getattr(errors, message["kind"], HtsweepError)(message["text"])
 
@@ -216,3 +227,10 @@ class Ray:
         self._driver = RayProcess(self._amounts, self._cluster)
         for trial in unfinished:
             yield Returned(trial, again=True)
+        if self._probing:
+            self._probing = False
+            yield Notice(
+                "gpu: auto: what was not measured before that takes a whole GPU until the next "
+                "launch"
+            )
+            yield Probed()

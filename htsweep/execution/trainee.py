@@ -10,6 +10,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -69,8 +70,8 @@ class Trainee(tune.Trainable):
         if asked and not ray_checks.admitted(conditions.results, conditions.gpu):
             return {"done": True}  # the launch says why
         if elsewhere:
-            work = _moved(work, self._config["ships"])
-            lacks = ray_checks.missing(self._paths(work))
+            work = moved(work, self._config["ships"])
+            lacks = lacking(work, self._config["paths"])
             if lacks:
                 return {"refused": lacks, "done": True}
         try:
@@ -91,18 +92,25 @@ class Trainee(tune.Trainable):
                     self._drains.set()
         self._worker.leave()
 
-    def _paths(self, work: Work) -> list[str]:
-        """The paths that the trial's config names, as they are on this node."""
-        origin, here = work.conditions.moved or ("", "")
-        paths: list[str] = self._config["paths"]
-        return [shipping.moved(path, origin, here) if origin else path for path in paths]
-
     def cleanup(self) -> None:
         """Ends the process that runs the trials."""
         self._worker.close()
 
 
-def _moved(work: Work, origin: str) -> Work:
+def lacking(work: Work, paths: Sequence[str]) -> str:
+    """Why a trial that reads the paths, as the launch's machine has them, cannot run here; or "".
+
+    Args:
+        work: as it is on this node.
+        paths: those that its config names.
+    """
+    origin, here = work.conditions.moved or ("", "")
+    return ray_checks.missing(
+        [shipping.moved(path, origin, here) if origin else path for path in paths]
+    )
+
+
+def moved(work: Work, origin: str) -> Work:
     """The work with the paths that it has on this node of a cluster.
 
     Args:

@@ -24,7 +24,15 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from htsweep.errors import HtsweepError, LedgerError
-from htsweep.execution import ray_checks, ray_internals, ray_load, ray_metrics, ray_nodes, shipping
+from htsweep.execution import (
+    ray_checks,
+    ray_internals,
+    ray_load,
+    ray_metrics,
+    ray_nodes,
+    ray_probing,
+    shipping,
+)
 from htsweep.execution.channel import Channel, Commands
 from htsweep.execution.near import Near
 from htsweep.execution.observer import Observer
@@ -32,6 +40,8 @@ from htsweep.execution.trainee import RECALLED, Trainee
 from htsweep.execution.work import shape
 
 LOST_EXIT = 70
+PROBES_SECONDS = 5.0
+"""How long probes for `gpu: auto` may take to end once the launch ends."""
 
 
 def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
@@ -55,6 +65,10 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
         threading.Thread(target=_recall, args=[channel], daemon=True).start()
         if options["address"] is not None or any(each["GPU"] for each in options["shapes"]):
             _check_nodes(channel, ending)
+        probes = (channel, nodes, options, ending)
+        probing = threading.Thread(target=ray_probing.answer, args=probes, daemon=True)
+        if options["address"] is not None:
+            probing.start()
         with (
             ray_internals.without_callback_statistics(),
             ray_internals.with_actors_handed_on(),
@@ -62,6 +76,9 @@ def serve(work: Commands, channel: Channel, options: Mapping[str, Any]) -> None:
             ray_internals.with_the_trainable_kept(),
         ):
             _place(work, channel, options, nodes, ending=ending)
+        ending.set()
+        if probing.is_alive():  # it takes back what it has given to Ray
+            probing.join(PROBES_SECONDS)
         ray_internals.forget("")
     finally:
         ending.set()
