@@ -90,9 +90,13 @@ class MethodConformance:
             with in_double():
                 run = trained(run_of(self._build(), setting, dtype=torch.float64))
                 # The network has kinks: one direction may cross one, three hardly all do.
-                pairs = [slopes(run, run.batch(run.steps), direction) for direction in range(3)]
-            derivative, expected = min(pairs, key=lambda pair: abs(pair[0] / pair[1] - 1))
-            assert abs(derivative / expected - 1) <= 1e-5, self._said(
+                pairs = []
+                for direction in range(3):
+                    pairs.append(slopes(run, run.batch(run.steps), direction))
+                    if _error(pairs[-1]) <= 1e-5:
+                        break
+            derivative, expected = min(pairs, key=_error)
+            assert _error((derivative, expected)) <= 1e-5, self._said(
                 setting,
                 f"along a random direction the loss rises by {derivative:.9g} after its gradient, "
                 f"by {expected:.9g} in fact",
@@ -464,6 +468,12 @@ def _learnt(
     tensors: State
     tensors, _ = torch.load(kept, weights_only=True)
     return tensors
+
+
+def _error(slopes: tuple[float, float]) -> float:
+    """How far a derivative is from the expected one, as a share of that."""
+    derivative, expected = slopes
+    return abs(derivative / expected - 1)
 
 
 def _is_finite(value: Tensor | None) -> bool:
