@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import sqlite3
@@ -10,8 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from htsweep.mirror import address, schema
 from htsweep.mirror.client import Requests
 from htsweep.mirror.copying import Mirror
+from htsweep.mirror.database import ARTIFACTS
 from htsweep.mirror.run import Run
 from htsweep.mirror.schema import prepared
 
@@ -82,9 +87,21 @@ ODD = run(
 
 
 def empty(path: Path) -> Path:
-    """A database at `path` with MLflow's tables and nothing in them."""
+    """A database at `path` as one that was just made: with MLflow's tables and nothing in them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_tables())
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE experiments SET artifact_location = ?",
+            (f"{address.location(path.parent / ARTIFACTS)}/0",),
+        )
     return path
+
+
+@pytest.fixture
+def made_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New databases are copies of one that was made before: MLflow takes a second to make one."""
+    monkeypatch.setattr(schema, "_make", empty)
 
 
 def mirror_of(database: Path, through: str = "rows") -> Mirror:

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 from ledgers import TRIALS, asked, fill, looked, toy
-from mirrored import FEW, STUDY, empty
+from mirrored import FEW, STUDY, empty, made_before  # noqa: F401
 
 import htsweep.mirror.quiet  # noqa: F401  (before MLflow)
 from htsweep.analysis.design import Design
@@ -194,6 +194,7 @@ def test_a_database_whose_maker_was_killed_is_made_anew(mirrored: tuple[Study, P
     assert len(list(path.parent.glob("mlflow-unreadable-*.db"))) == 1
 
 
+@pytest.mark.usefixtures("made_before")
 def test_a_database_of_a_newer_mlflow_is_left_alone_and_the_remedy_works(
     mirrored: tuple[Study, Path],
 ) -> None:
@@ -245,6 +246,7 @@ def test_a_user_s_own_database_is_never_renamed(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["own.db"]
 
 
+@pytest.mark.usefixtures("made_before")
 def test_a_deleted_database_gets_what_is_written_next_and_no_ghost_does(tmp_path: Path) -> None:
     """A connection that was kept would write to a file that nobody can see any more."""
     path = empty(tmp_path / "mlflow.db")
@@ -349,6 +351,7 @@ def test_no_message_shows_a_password() -> None:
         assert "PASSWORD" in explained(error, uri)
 
 
+@pytest.mark.usefixtures("made_before")
 def test_measurements_that_cannot_be_read_hold_up_no_others(mirrored: tuple[Study, Path]) -> None:
     """One trial of a merged object is damaged: the others are copied, and what is lacking is said."""
     study, path = mirrored

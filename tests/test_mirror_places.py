@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import sqlite3
 import urllib.parse
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ledgers import TRIALS, asked, fill, looked, toy
-from mirrored import empty
+from mirrored import empty, made_before  # noqa: F401
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from htsweep.analysis.design import Design
@@ -21,6 +22,7 @@ from htsweep.analysis.findings import Findings
 from htsweep.errors import HtsweepError
 from htsweep.mirror import address, database
 from htsweep.mirror.copying import Mirror
+from htsweep.mirror.quiet import past_the_proxy
 from htsweep.mirror.serving import free_port, serve, ui, wait_for
 from htsweep.mirror.updating import copy
 from htsweep.report import build
@@ -102,6 +104,7 @@ def test_the_mirror_is_in_the_results_whatever_they_are_called(
     assert str(folder) in report(folder)
 
 
+@pytest.mark.usefixtures("made_before")
 def test_a_relative_folder_is_the_same_one_from_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,12 +145,9 @@ def test_a_path_that_sqlite_cannot_open_is_named_with_its_length(tmp_path: Path)
 # ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("excepted", [None, "", "example.com"])
-def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
-    excepted: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy for all addresses, at which nothing answers."""
     for name in (
         "http_proxy",
         "HTTP_PROXY",
@@ -157,14 +157,17 @@ def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
         "ALL_PROXY",
     ):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        if excepted is not None:
-            monkeypatch.setenv(name, excepted)
-    from htsweep.mirror.quiet import past_the_proxy
 
+
+@pytest.mark.usefixtures("made_before", "proxied")
+def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "example.com")
     past_the_proxy()  # as at the start of a process
-    folder = tmp_path / (ALL_ODD if excepted is None else "results")
+    folder = tmp_path / ALL_ODD
     study = toy(tmp_path)
     fill(study, folder)
     copy(Results(study, str(folder)))
@@ -189,14 +192,34 @@ def test_the_ui_serves_the_artifacts_of_an_oddly_named_folder_behind_a_proxy(
             server.terminate()
 
 
-def test_a_proxy_that_is_excepted_from_everything_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from htsweep.mirror.quiet import past_the_proxy
+@pytest.mark.usefixtures("proxied")
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "127.0.0.1,localhost,::1"),
+        ("", "127.0.0.1,localhost,::1"),
+        ("example.com", "example.com,127.0.0.1,localhost,::1"),
+    ],
+)
+def test_this_machine_is_excepted_from_a_proxy(
+    before: str | None, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the UI's server and MLflow's client read, whatever was excepted before; the last is used above."""
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        if before is not None:
+            monkeypatch.setenv(name, before)
+    past_the_proxy()
+    assert os.environ["no_proxy"] == os.environ["NO_PROXY"] == after
+    assert urllib.request.proxy_bypass("127.0.0.1")
+    assert urllib.request.proxy_bypass("localhost")
+    assert not urllib.request.proxy_bypass("example.org")
 
+
+def test_a_proxy_that_is_excepted_from_everything_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setenv("NO_PROXY", "")
     past_the_proxy()
-    import os
-
     assert os.environ["no_proxy"] == "*"
     monkeypatch.setenv("no_proxy", "a.b, 127.0.0.1")
     past_the_proxy()
@@ -207,6 +230,7 @@ def test_a_proxy_that_is_excepted_from_everything_stays_so(monkeypatch: pytest.M
 # ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("made_before")
 @pytest.mark.parametrize("name", ["copied", "cop ied %2F #x"])
 def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> None:
     study = toy(tmp_path)
@@ -238,6 +262,7 @@ def test_a_copy_writes_nothing_into_the_original(name: str, tmp_path: Path) -> N
     assert "was copied" not in copy(Results(study, str(tmp_path / name)))
 
 
+@pytest.mark.usefixtures("made_before")
 def test_a_copy_of_what_a_killed_maker_left_writes_nothing_into_the_original(
     tmp_path: Path,
 ) -> None:
@@ -260,6 +285,7 @@ def test_a_copy_of_what_a_killed_maker_left_writes_nothing_into_the_original(
     )
 
 
+@pytest.mark.usefixtures("made_before")
 def test_a_moved_folder_is_noticed_by_the_ui_alone(tmp_path: Path) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
@@ -282,6 +308,7 @@ def test_a_moved_folder_is_noticed_by_the_ui_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "first").exists()
 
 
+@pytest.mark.usefixtures("made_before")
 def test_what_somebody_keeps_elsewhere_on_purpose_stays(tmp_path: Path) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
@@ -299,6 +326,7 @@ def test_what_somebody_keeps_elsewhere_on_purpose_stays(tmp_path: Path) -> None:
     assert found["study"] == f"{tmp_path}/second/mlartifacts/study"
 
 
+@pytest.mark.usefixtures("made_before")
 def test_a_link_to_the_results_is_no_move(tmp_path: Path) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
@@ -308,6 +336,7 @@ def test_a_link_to_the_results_is_no_move(tmp_path: Path) -> None:
     assert database.relocate(tmp_path / "link" / "mlflow.db") == 0
 
 
+@pytest.mark.usefixtures("made_before")
 def test_healing_is_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = toy(tmp_path)
     fill(study, tmp_path / "first")
