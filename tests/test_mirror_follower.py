@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from ledgers import fill, looked, toy
+from mirrored import empty
 
 from htsweep import launching
 from htsweep.cli.launch import closing_lines
@@ -29,6 +30,7 @@ from htsweep.launching import Launched, launch
 from htsweep.ledger import Ledger, Store
 from htsweep.mirror.coverage import Mirrored
 from htsweep.mirror.follower import Follower
+from htsweep.mirror.updating import settle
 from htsweep.planning.plan import Job
 from htsweep.results import Results
 from htsweep.study.schema import Study
@@ -96,13 +98,12 @@ def test_a_launch_mirrors_all_and_says_nothing_of_it(
     assert looked(study, tmp_path / "results").whole
 
 
-def test_a_launch_on_a_copy_says_so_and_leaves_the_original_alone(
-    run: Callable[..., Launched],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.usefixtures("run")
+def test_a_launch_on_a_copy_says_so_and_leaves_the_original_alone(tmp_path: Path) -> None:
     study = toy(tmp_path, TEXT)
-    run()
+    fill(study, tmp_path / "results")
+    empty(tmp_path / "results" / "mlflow.db")
+    settle(Results(study, str(tmp_path / "results")), "", 0.0)
     before = {
         path: path.read_bytes() for path in (tmp_path / "results").rglob("*") if path.is_file()
     }
@@ -123,6 +124,7 @@ def test_a_follower_that_is_killed_is_told_with_counts_and_the_command_works(
     tmp_path: Path,
 ) -> None:
     study, results = toy(tmp_path, TEXT), tmp_path / "results"
+    empty(tmp_path / "results" / "mlflow.db")  # MLflow takes a second to make it
     done = run(At(4, lambda: [os.kill(pid, signal.SIGKILL) for pid in followers()]))
     assert done.mirrored is not None
     assert done.mirrored.of == TRIALS
@@ -146,16 +148,14 @@ def test_a_follower_that_cannot_be_started_is_told(
     def fails(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    with monkeypatch.context() as patch:
-        patch.setattr("htsweep.mirror.follower.subprocess.Popen", fails)
-        done = run()
+    monkeypatch.setattr("htsweep.mirror.follower.subprocess.Popen", fails)
+    done = run()
     assert done.mirrored == Mirrored(
         0,
         TRIALS,
         "the process that copies to it could not be started: "
         "[Errno 11] Resource temporarily unavailable",
     )
-    assert run().mirrored == Mirrored(TRIALS, TRIALS)
 
 
 def test_a_follower_that_takes_too_long_is_ended_and_told(
@@ -191,6 +191,7 @@ def test_a_study_file_that_is_edited_while_it_is_launched_changes_nothing(
     tmp_path: Path,
 ) -> None:
     """What was launched is mirrored, and not what the file says by the time the mirror starts."""
+    empty(tmp_path / "results" / "mlflow.db")  # MLflow takes a second to make it
     done = run(
         At(1, lambda: (tmp_path / "study.yaml").write_text("task: toy\ngrid: {x: [0.77]}\n"))
     )
@@ -205,6 +206,7 @@ def test_what_a_user_s_module_prints_is_no_answer(
         "import os\nprint('{\"runs\": 7}')\nos.write(1, b'{}')\ndef noisy(config, workspace):\n    "
         "yield {'step': 0, 'a': 1.0}\n"
     )
+    empty(tmp_path / "results" / "mlflow.db")  # MLflow takes a second to make it
     done = launch(
         toy(tmp_path, "task: noisy_module:noisy\n"), str(tmp_path / "results"), on="inline"
     )
@@ -258,6 +260,7 @@ def test_a_launch_that_raises_leaves_the_rest_to_the_follower(
     def fails() -> None:
         raise RuntimeError("the executor broke")
 
+    empty(tmp_path / "results" / "mlflow.db")  # MLflow takes a second to make it
     with pytest.raises(RuntimeError, match="the executor broke"):
         run(At(6, fails))
     deadline = time.monotonic() + 60
@@ -273,6 +276,7 @@ def test_a_long_study_reaches_the_follower(tmp_path: Path) -> None:
     """As long as a study may be, and nearly as a pipe holds: it is written while the process starts."""
     study = toy(tmp_path, TEXT + "x-long:\n" + "".join(f"  - {'y' * 100}\n" for _ in range(600)))
     fill(study, tmp_path / "results")
+    empty(tmp_path / "results" / "mlflow.db")  # MLflow takes a second to make it
     results = Results(study, str(tmp_path / "results"))
     follower = Follower(results, "", Silent())
     follower.finish(results)
