@@ -6,7 +6,8 @@ import functools
 import site
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from operator import is_
 from typing import Any, NamedTuple, final
 
 _STANDARD = frozenset(sys.stdlib_module_names) | {"builtins"}
@@ -19,15 +20,14 @@ class _Holds(NamedTuple):
     """A module or a class of the standard library, and what it holds."""
 
     holder: Any
-    ids: list[int]
-    """The `id` of every value."""
+    values: list[Any]
     functions: dict[str, Any]
     classes: list[tuple[str, type]]
     """The classes that it defines, with their full names; none of a class."""
 
 
 _known: dict[str, _Holds] = {}
-"""By full name, as of the last look. The functions are referred to, so their ids are not reused."""
+"""By full name, as of the last look."""
 
 
 @final
@@ -48,7 +48,7 @@ class Modules:
         self._values: dict[types.ModuleType, dict[str, Any]] = {}
         self._standard: dict[str, _Holds] = {}
         for name, module in list(sys.modules.items()):
-            if name.partition(".")[0] in _STANDARD:
+            if _is_standard(name):
                 self._standard[name] = holds = _look(name, module)
                 for full, each in holds.classes:
                     self._standard[full] = _look(full, each)
@@ -66,7 +66,7 @@ class Modules:
         changes = []
         for name, before in self._standard.items():
             now = vars(before.holder)
-            if _ids(now) == before.ids:
+            if _same(now, before.values):
                 continue
             for key in _replaced(before.functions, now):
                 setattr(before.holder, key, before.functions[key])
@@ -77,8 +77,7 @@ class Modules:
 def _look(name: str, holder: Any) -> _Holds:
     """What a module or a class holds now."""
     now, known = vars(holder), _known.get(name)
-    ids = _ids(now)
-    if known is None or known.holder is not holder or known.ids != ids:
+    if known is None or known.holder is not holder or not _same(now, known.values):
         functions = {key: value for key, value in now.items() if isinstance(value, _CALLABLE)}
         classes = (
             [
@@ -89,12 +88,18 @@ def _look(name: str, holder: Any) -> _Holds:
             if isinstance(holder, types.ModuleType)
             else []
         )
-        known = _known[name] = _Holds(holder, ids, functions, classes)
+        known = _known[name] = _Holds(holder, list(now.values()), functions, classes)
     return known
 
 
-def _ids(values: Mapping[str, Any]) -> list[int]:
-    return list(map(id, values.values()))
+def _same(now: Mapping[str, Any], values: Collection[Any]) -> bool:
+    """Whether these are the values, in their order; by identity."""
+    return len(now) == len(values) and all(map(is_, now.values(), values))
+
+
+@functools.cache
+def _is_standard(name: str) -> bool:
+    return name.partition(".")[0] in _STANDARD
 
 
 def _replaced(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -121,6 +126,9 @@ def _is_below(file: object, folders: tuple[str, ...]) -> bool:
 
 
 def _put_back(module: types.ModuleType, values: dict[str, Any]) -> None:
+    # What has not changed has its names in the same order, too.
+    if _same(vars(module), values.values()) and [*vars(module)] == [*values]:
+        return
     for name, value in list(vars(module).items()):
         if name not in values and not isinstance(value, types.ModuleType):
             delattr(module, name)
