@@ -23,14 +23,13 @@ from htsweep.execution.executor import Executor
 from htsweep.execution.fractions import Fractions
 from htsweep.execution.loop import run_agenda
 from htsweep.execution.others import Others
-from htsweep.execution.probing import probe_missing, unknown
+from htsweep.execution.probing import probe_missing, unmeasured_shapes
 from htsweep.execution.pulse import Pulse
 from htsweep.execution.shipping import collect
 from htsweep.execution.watch import Silent, Watch
 from htsweep.execution.work import Conditions
 from htsweep.execution.workspace import SAVE_SECONDS
-from htsweep.ledger import Lease, Ledger, Store
-from htsweep.ledger.tables import PARTS
+from htsweep.ledger import Lease
 from htsweep.mirror.coverage import Mirrored, uri_of
 from htsweep.mirror.follower import Follower
 from htsweep.planning import metrics
@@ -137,7 +136,7 @@ def launch(
     )
     for name in study.metrics:
         metrics.find(name)  # before anything starts; planning has not run a user's module
-    store = before.store
+    store, ledger = before.store, before.ledger
     shipped = None
     if address is not None:
         shipped = collect(study.folder, results)
@@ -197,13 +196,14 @@ def launch(
                     # The report reads what was measured several times: in a bucket that is a wait
                     # for each object.
                     with contextlib.suppress(HtsweepError):  # it is tried again, and said, below
-                        _merge(store)
+                        if ledger.scattered:
+                            ledger.merge()
                     report.make(lambda table: follower.reported(done.agenda, table))
         except BaseException:
             with contextlib.suppress(HtsweepError):  # the user sees the first exception
-                _compact(store)
+                ledger.compact()
             raise
-        _compact(store)
+        ledger.compact()
         if not done.interrupted and not follower.has_all(after, report.written.mirrored):
             follower.finish(after)
             if follower.mirrored is not None and follower.mirrored.whole:
@@ -250,20 +250,6 @@ def _first_time() -> str:
         "first launch after installing: Python compiles what it imports, once, which takes a while "
         "longer"
     )
-
-
-def _merge(store: Store) -> None:
-    """Merges the ledger's objects if they are many; those that it replaces stay for now."""
-    ledger = Ledger(store)
-    if len(ledger.records()) > PARTS:
-        ledger.merge()
-
-
-def _compact(store: Store, *, more_than: int = 1) -> None:
-    """Merges the ledger's objects, if there are more than so many."""
-    ledger = Ledger(store)
-    if len(ledger.records()) > more_than:
-        ledger.compact()
 
 
 def _run_study(
@@ -346,7 +332,7 @@ class _Opened:
                 fetching.fetch(agenda.plan, self._watch.note)
         fractions = agenda.fractions
         if self._here and fractions is not None:
-            missing = unknown(agenda.plan, fractions, conditions)
+            missing = unmeasured_shapes(agenda.plan, fractions, conditions)
             probe_missing(missing, fractions, self._watch.note)
         if not self._open:
             self._stack.enter_context(self._executor)
@@ -400,7 +386,8 @@ def agenda_of(results: Results, planned: Plan, others: Others | None = None) -> 
         planned: what to run: its `plan`, or its `score_plan`.
         others: the other launches; None: there are none.
     """
-    _compact(results.store, more_than=PARTS)
+    if results.ledger.scattered:
+        results.ledger.compact()
     past = past_of(results, planned)
     used = dict(past)
     if results.score_plan is not None:

@@ -175,7 +175,7 @@ def test_unknown_shapes_are_measured_once_and_plan_shows_them(
     def probe_missing() -> None:
         fractions = Fractions(results.store)
         conditions = conditions_of(results.study, results.location)
-        works = probing.unknown(results.plan, fractions, conditions)
+        works = probing.unmeasured_shapes(results.plan, fractions, conditions)
         probing.probe_missing(works, fractions, notes.append, facts=lambda: A100, measure=measure)
 
     assert "toy: fail , steps 3: not measured yet: a whole GPU until then" in "\n".join(
@@ -199,7 +199,7 @@ def test_without_a_gpu_here_it_says_so_and_takes_a_whole_one(
     facts = {**A100, "usable": False, "why": "torch finds no usable GPU"}
     fractions = Fractions(results.store)
     conditions = conditions_of(results.study, results.location)
-    works = probing.unknown(results.plan, fractions, conditions)
+    works = probing.unmeasured_shapes(results.plan, fractions, conditions)
     probing.probe_missing(works, fractions, notes.append, facts=lambda: facts)
     assert "not measured yet, and not here: torch finds no usable GPU" in notes[0]
     job = agenda(results).next()

@@ -96,7 +96,7 @@ def test_the_report_of_many_trials_reads_what_is_merged(
     run: Callable[..., tuple[Study, Launched]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a bucket each object is a wait, and a report reads what was measured several times."""
-    monkeypatch.setattr("htsweep.launching.PARTS", 5)
+    monkeypatch.setattr("htsweep.ledger.tables.PARTS", 5)
     ledger, there = Ledger(Store(tmp_path / "results")), []
     with mock.patch("htsweep.launching.Report") as report:
         report.return_value.make.side_effect = lambda _: there.append(ledger.records())

@@ -11,7 +11,7 @@ from htsweep.execution import registry
 from htsweep.execution.conditions import conditions_of
 from htsweep.execution.fractions import Fractions
 from htsweep.execution.loop import run_agenda
-from htsweep.execution.probing import probe_missing, unknown
+from htsweep.execution.probing import probe_missing, unmeasured_shapes
 from htsweep.execution.watch import Watch
 from htsweep.launching import agenda_of
 from htsweep.planning.plan import Plan, Sweep, sweep_of
@@ -41,7 +41,7 @@ def measure(results: Results, watch: Watch) -> list[Mapping[str, Any]]:
     if study.resources.automatic:
         fractions = Fractions(results.store)
         conditions = conditions_of(study, results.location)
-        probe_missing(unknown(planned, fractions, conditions), fractions, watch.note)
+        probe_missing(unmeasured_shapes(planned, fractions, conditions), fractions, watch.note)
     short = study.model_copy(
         update={
             "repetitions": 1,

@@ -19,7 +19,7 @@ from htsweep.execution.executor import (
     Returned,
     Started,
 )
-from htsweep.execution.probing import unknown
+from htsweep.execution.probing import unmeasured_shapes
 from htsweep.execution.watch import Watch
 from htsweep.execution.work import Conditions, Outcome, Work
 
@@ -74,7 +74,7 @@ class _Loop:
         fractions, probe = self._agenda.fractions, getattr(self._executor, "probe", None)
         if fractions is None or probe is None:
             return
-        missing = unknown(self._agenda.plan, fractions, self._conditions)
+        missing = unmeasured_shapes(self._agenda.plan, fractions, self._conditions)
         measuring = bool(missing) and probe(missing)
         if not measuring:
             return

@@ -34,7 +34,7 @@ def automatic(planned: Plan) -> Iterator[Made]:
             yield reference, config, amount
 
 
-def unknown(planned: Plan, fractions: Fractions, conditions: Conditions) -> list[Work]:
+def unmeasured_shapes(planned: Plan, fractions: Fractions, conditions: Conditions) -> list[Work]:
     """A trial, or stage, of each shape that takes `gpu: auto` and that no probe has measured.
 
     Args:
@@ -64,7 +64,7 @@ def probe_missing(
     Without a usable GPU nothing is measured, and trials of an unknown shape take a whole one.
 
     Args:
-        works: a trial of each shape, as `unknown` returns them.
+        works: a trial of each shape, as `unmeasured_shapes` returns them.
         fractions: takes what is measured.
         note: is told what is measured.
         facts: says what GPU this machine has, as `gpu_facts`.

@@ -94,7 +94,7 @@ def compact(ledger: Ledger) -> int:
         LedgerError: the store cannot be read or written.
     """
     read = ledger.read()
-    count = _delete(ledger, _merged(ledger, read, _records(read)))
+    count = _delete(ledger, _merge_groups(ledger, read, _records(read)))
     if ledger.store.folder is not None:
         _remove_unfinished(ledger.store.folder)
     return count + _delete(ledger, _copies(ledger))
@@ -109,10 +109,10 @@ def merge(ledger: Ledger) -> int:
         LedgerError: the store cannot be read or written.
     """
     read = ledger.read()
-    return len(_merged(ledger, read, _records(read)))
+    return len(_merge_groups(ledger, read, _records(read)))
 
 
-def _merged(ledger: Ledger, read: Read, of: Records) -> set[str]:
+def _merge_groups(ledger: Ledger, read: Read, of: Records) -> set[str]:
     """Merges what can be merged; returns the objects that have been replaced."""
     tables: dict[str, pa.Table] = {}
     parts = [
@@ -135,7 +135,7 @@ def _merged(ledger: Ledger, read: Read, of: Records) -> set[str]:
     replaced = set[str]()
     for group in grouped(parts):
         if len(group.names) > 1:
-            replaced |= _merge(ledger, read, of, group.names, tables=tables)
+            replaced |= _merge_group(ledger, read, of, group.names, tables=tables)
     return replaced
 
 
@@ -184,7 +184,7 @@ def _whole(ledger: Ledger, name: str, records: Mapping[str, tuple[str, int]]) ->
     return None if lacking or (held is not None and not held.known) else table
 
 
-def _merge(
+def _merge_group(
     ledger: Ledger, read: Read, of: Records, names: Sequence[str], *, tables: Mapping[str, pa.Table]
 ) -> set[str]:
     """Merges the objects called `names`, and returns those that this has replaced."""

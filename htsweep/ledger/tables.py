@@ -215,6 +215,11 @@ class Ledger:
             if len(place := entry.name.split("/")) == 2 and place[1].endswith(".parquet")
         }
 
+    @property
+    def scattered(self) -> bool:
+        """Whether it has so many objects that merging them pays before they are read."""
+        return len(self.records()) > PARTS
+
     def compact(self) -> int:
         """Merges objects into few, and returns how many it replaced; 0 if another process does.
 
